@@ -79,6 +79,20 @@ export class IdempotencyStore {
     await activeClaim(trx, claim).delete();
   }
 
+  /** Deletes up to `limit` records whose scope begins with `scope`, which ends with a slash. */
+  async removeBelow(trx: Transaction, scope: string, limit: number): Promise<number> {
+    // "0" follows "/" in the order of bytes.
+    const end = Buffer.from(scope.replace(/\/$/, "0"), "utf8");
+    const rows = await trx(TABLE)
+      .select<{ scope: Buffer; idempotency_key: Buffer }[]>("scope", "idempotency_key")
+      .where("scope", ">=", Buffer.from(scope, "utf8"))
+      .andWhere("scope", "<", end)
+      .orderBy(["scope", "idempotency_key"])
+      .limit(limit);
+    for (const row of rows) await trx(TABLE).where(row).delete();
+    return rows.length;
+  }
+
   /** Deletes up to `limit` records that had expired at `nowMs`. Resolves to the number of records found. */
   async removeExpired(trx: Transaction, nowMs: number, limit: number): Promise<number> {
     const rows = await trx(TABLE)

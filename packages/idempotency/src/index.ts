@@ -2,4 +2,4 @@ export { IdempotencyLedger, KEY_LIFETIME_MS } from "./idempotency-ledger.ts";
 export { createIdempotencySubjectsTable, createIdempotencyTable } from "./idempotency-table.ts";
 export { IdempotencyWorker } from "./idempotency-worker.ts";
 export * from "./ledger.ts";
-export { ResponseEraser, type ResponseRewrite } from "./response-eraser.ts";
+export { ResponseEraser, type ResponseRewrite, removeKeysOf } from "./response-eraser.ts";

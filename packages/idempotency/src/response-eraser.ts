@@ -47,6 +47,14 @@ export class ResponseEraser {
   }
 }
 
+/**
+ * Deletes up to `limit` keys of one caller, with the kept responses. `scope` is the beginning of the caller's scopes
+ * up to a slash. Only for a caller that calls no more, because a deleted key runs again. Resolves to the number.
+ */
+export function removeKeysOf(trx: Transaction, scope: string, limit: number): Promise<number> {
+  return new IdempotencyStore().removeBelow(trx, scope, limit);
+}
+
 /** Returns the method of a scope: a scope is the caller and the method, or the method alone. */
 function methodOf(scope: string): string {
   return scope.split("/").slice(-2).join("/");

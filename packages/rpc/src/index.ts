@@ -9,6 +9,7 @@ export * from "./connect/connect-request.ts";
 export * from "./connect/connect-response.ts";
 export * from "./dispatcher/admission.ts";
 export * from "./dispatcher/dispatcher.ts";
+export { userScope } from "./dispatcher/idempotency.ts";
 export * from "./downloads/begin-download.ts";
 export * from "./error-proto.ts";
 export * from "./grpc/grpc-caller.ts";

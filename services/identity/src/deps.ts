@@ -29,6 +29,8 @@ export interface IdentityDeps {
   readonly operations: OperationStore;
   /** Seals the chunks of exports. */
   readonly exportKey: Uint8Array;
+  /** Digests the ids of users for the receipts of erasures. */
+  readonly accountErasureKey: Uint8Array;
   /** Starts the work of new operations. Called after their commit. */
   readonly wakeOperations: () => void;
 }

@@ -91,6 +91,7 @@ export const identityModule: ModuleDefinition = {
       pageTokens: new PageTokens(platform.key("page-tokens")),
       operations,
       exportKey: platform.ownKey("exports"),
+      accountErasureKey: platform.ownKey("account-erasures"),
       wakeOperations: () => operationWorker.wake(),
     };
     const operationWorker = new OperationWorker({ ...platform, operations, runners: operationRunners(deps) });

@@ -1,7 +1,7 @@
 // Implements the Idempotency-Key of unary methods: the first call runs, later calls receive its response.
 import { create, type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { Access } from "@muster/contracts/muster/options/v1/options_pb";
-import { type Clock, canonicalEmail, IDEMPOTENCY_KEY_BYTES_MAX } from "@muster/core";
+import { type Clock, canonicalEmail, IDEMPOTENCY_KEY_BYTES_MAX, type UserId } from "@muster/core";
 import { AppError, invalidField } from "@muster/errors";
 import {
   type Claim,
@@ -89,7 +89,12 @@ function scopeOf(call: Call, ledger: Pick<IdempotencyLedgerPort, "digest">): str
   }
   if (principal.kind === "demo") return plan.name;
   if (principal.kind !== "user") return `${principal.id}/${plan.name}`;
-  return `user/${principal.id}/${principal.organizationId ?? ""}/${plan.name}`;
+  return `${userScope(principal.id)}${principal.organizationId ?? ""}/${plan.name}`;
+}
+
+/** The beginning of the scopes of a user, in every organization. */
+export function userScope(userId: UserId): string {
+  return `user/${userId}/`;
 }
 
 /**

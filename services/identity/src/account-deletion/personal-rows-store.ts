@@ -49,3 +49,8 @@ export async function deleteSomeActivities(trx: Transaction, userId: UserId): Pr
 export async function listSomeExports(trx: Transaction, userId: UserId): Promise<Buffer[]> {
   return trx("exports").where("user_id", uuidToBytes(userId)).limit(ROWS_MAX).pluck<Buffer[]>("id");
 }
+
+/** The organizations that partners have provisioned stay, but name their first owner no more. */
+export async function forgetProvisionedOwner(trx: Transaction, userId: UserId): Promise<void> {
+  await trx("provisionings").where("owner_id", uuidToBytes(userId)).update({ owner_id: null });
+}

@@ -15,9 +15,11 @@ export interface NewMailJob {
   readonly createTimeMs: number;
   readonly usefulUntilMs: number;
   readonly payload: Buffer;
+  /** Keyed digest of the address. */
+  readonly recipientKey: Buffer;
 }
 
-export interface MailJob extends Omit<NewMailJob, "kind"> {
+export interface MailJob extends Omit<NewMailJob, "kind" | "recipientKey"> {
   /** A later version may have written an unknown kind. */
   readonly kind: string;
   /** Attempts begun, including the current attempt. A later attempt ends the lease. */
@@ -44,6 +46,7 @@ export async function insertMailJob(trx: Transaction, job: NewMailJob): Promise<
     create_time_ms: job.createTimeMs,
     useful_until_ms: job.usefulUntilMs,
     payload: job.payload,
+    recipient_key: job.recipientKey,
     failure: null,
   });
 }
@@ -110,6 +113,26 @@ export async function buryMailJob(
     failure: Buffer.from(failure),
   });
   return buried === 1;
+}
+
+/**
+ * Deletes at most `limit` jobs for an address, except for those of some kinds. Resolves to their number. A mail that is
+ * being sent meanwhile is not sent again.
+ */
+export async function deleteMailJobsTo(
+  trx: Transaction,
+  recipientKey: Buffer,
+  exceptKinds: readonly MailKind[],
+  limit: number,
+): Promise<number> {
+  const ids = await trx(TABLE)
+    .where("recipient_key", recipientKey)
+    .whereNotIn("kind", exceptKinds.map(Buffer.from))
+    .orderBy("id")
+    .limit(limit)
+    .pluck<Buffer[]>("id");
+  if (ids.length > 0) await trx(TABLE).whereIn("id", ids).delete();
+  return ids.length;
 }
 
 /** Deletes dead jobs whose time has come, at most `limit`. Resolves to their number. */

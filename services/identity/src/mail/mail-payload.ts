@@ -11,11 +11,13 @@ export interface MailPayload extends RenderedMail {
 export class MailSeal {
   readonly #payloadKey: Buffer;
   readonly #quotaKey: Buffer;
+  readonly #recipientKey: Buffer;
 
   /** `key` is the key of the installation for mails. */
   constructor(key: Uint8Array) {
     this.#payloadKey = rowKey(key, "payload");
     this.#quotaKey = rowKey(key, "quota");
+    this.#recipientKey = rowKey(key, "recipient");
   }
 
   seal(jobId: string, payload: MailPayload): Buffer {
@@ -33,5 +35,10 @@ export class MailSeal {
     return createHmac("sha256", this.#quotaKey)
       .update(JSON.stringify([address, kind]))
       .digest();
+  }
+
+  /** Digest of an address, by which an erasure finds the waiting mails. */
+  recipientKeyOf(address: string): Buffer {
+    return createHmac("sha256", this.#recipientKey).update(address).digest();
   }
 }

@@ -2,7 +2,7 @@
 import { type Clock, canonicalEmail, emailProblem, type IdSource } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { Metrics } from "@muster/metrics";
-import { insertMailJob } from "./mail-job-store.ts";
+import { deleteMailJobsTo, insertMailJob } from "./mail-job-store.ts";
 import { MailSeal } from "./mail-payload.ts";
 import { countMail } from "./mail-quota-store.ts";
 import { type MailContent, renderMail } from "./render-mail.ts";
@@ -29,6 +29,9 @@ export interface MailerOptions {
   /** Starts to send queued mails. */
   readonly wake: () => void;
 }
+
+/** Mails that one transaction erases. */
+const ERASED_AT_ONCE = 500;
 
 export class Mailer {
   readonly #options: MailerOptions;
@@ -57,11 +60,24 @@ export class Mailer {
     const id = ids.next(nowMs);
     const isSent = !isDecoy && emailProblem(to) === undefined;
     const payload = this.#seal.seal(id, { ...rendered, to: isSent ? to.trim() : null });
-    if (!(await countMail(trx, this.#seal.quotaKeyOf(canonicalEmail(to), kind), nowMs))) return false;
+    const address = canonicalEmail(to);
+    if (!(await countMail(trx, this.#seal.quotaKeyOf(address, kind), nowMs))) return false;
     const usefulUntilMs = nowMs + mailKinds[kind].usefulMs;
-    await insertMailJob(trx, { id, kind, createTimeMs: nowMs, usefulUntilMs, payload });
+    const recipientKey = this.#seal.recipientKeyOf(address);
+    await insertMailJob(trx, { id, kind, createTimeMs: nowMs, usefulUntilMs, payload, recipientKey });
     this.#queued.inc({ kind });
     return true;
+  }
+
+  /** Names the address in {@link eraseSome}. No digest is the digest of another address. */
+  recipientKeyOf(address: string): string {
+    return this.#seal.recipientKeyOf(canonicalEmail(address)).toString("base64url");
+  }
+
+  /** Deletes some waiting mails to an erased person, except for the notices of the erasure. Resolves to the number. */
+  eraseSome(trx: Transaction, recipientKey: string): Promise<number> {
+    const key = Buffer.from(recipientKey, "base64url");
+    return deleteMailJobsTo(trx, key, ["account_deleted", "erasure_approved"], ERASED_AT_ONCE);
   }
 
   wake(): void {

@@ -83,6 +83,14 @@ export async function redeemOneTimeToken(
   return deleted === 1 ? token : undefined;
 }
 
+/** The addresses in the details of the user's tokens: the former address, and the unconfirmed new address. */
+export async function listTokenAddresses(trx: Transaction, userId: UserId): Promise<string[]> {
+  const rows = await trx("one_time_tokens").where("user_id", uuidToBytes(userId)).pluck<string[]>("details");
+  return rows
+    .map((details) => (JSON.parse(details) as OneTimeToken["details"]).email)
+    .filter((email) => email !== undefined);
+}
+
 /** Voids the user's tokens, of one purpose or of all. */
 export async function deleteOneTimeTokens(
   trx: Transaction,

@@ -4,11 +4,15 @@ import {
   type ProvisionOrganizationResponse,
   ProvisionOrganizationResponseSchema,
 } from "@muster/contracts/muster/identity/v1/provisioning_service_pb";
+import type { UserId } from "@muster/core";
 import { memberToProto } from "../memberships/member-proto.ts";
 import type { Membership } from "../memberships/membership.ts";
 import { createdOrganization, type Organization, TIME_ZONE_DEFAULT } from "../organizations/organization.ts";
 import { organizationToProto } from "../organizations/organization-proto.ts";
-import type { ProvisionedOwner, Provisioning } from "./provisioning.ts";
+import type { ProvisionedOwner, Provisioning, StoredOwner } from "./provisioning.ts";
+
+/** Stands for an owner whose account is erased. */
+const NO_ID = "" as UserId;
 
 /** The organization as it is created. */
 export function provisionedOrganization({
@@ -40,11 +44,12 @@ export function ownerMembership(provisioning: Provisioning, { id, isInvited }: P
 
 export function provisioningToProto(
   provisioning: Provisioning,
-  owner: ProvisionedOwner,
+  { id = NO_ID, isInvited }: StoredOwner,
 ): ProvisionOrganizationResponse {
   const organization = provisionedOrganization(provisioning);
-  const memberCount = owner.isInvited ? 0 : 1;
-  const user = { id: owner.id, email: provisioning.content.ownerEmail, isEmailVerified: false };
+  const owner = { id, isInvited };
+  const memberCount = isInvited ? 0 : 1;
+  const user = { id, email: provisioning.content.ownerEmail, isEmailVerified: false };
   return create(ProvisionOrganizationResponseSchema, {
     organization: organizationToProto({ ...organization, memberCount }),
     owner: memberToProto(ownerMembership(provisioning, owner), user),

@@ -145,9 +145,12 @@ function keyOf({ partnerId, externalId }: ProvisioningKey) {
 
 function fromRow(row: Row): StoredProvisioning {
   const owner =
-    row.owner_id === null
+    row.is_invited === null
       ? undefined
-      : { id: bytesToUuid<UserId>(row.owner_id), isInvited: row.is_invited === 1 };
+      : {
+          id: row.owner_id === null ? undefined : bytesToUuid<UserId>(row.owner_id),
+          isInvited: row.is_invited === 1,
+        };
   return {
     partnerId: bytesToUuid<PartnerId>(row.partner_id),
     externalId: row.external_id.toString("utf8"),

@@ -22,7 +22,12 @@ export interface Provisioning extends ProvisioningKey {
   readonly content: ProvisioningContent;
   readonly createTimeMs: number;
   /** Undefined until the work is done. */
-  readonly owner: ProvisionedOwner | undefined;
+  readonly owner: StoredOwner | undefined;
+}
+
+export interface StoredOwner extends Omit<ProvisionedOwner, "id"> {
+  /** Undefined once the account is erased. */
+  readonly id: UserId | undefined;
 }
 
 export interface ProvisionedOwner {

@@ -29,12 +29,15 @@ export class AccountHarness extends ModuleUnderTest {
   override readonly clock: FakeClock;
   /** Records the statements of the module. */
   readonly watched: WatchedDatabase;
+  /** The key of the module for mails. */
+  readonly mailKey: Uint8Array;
   #addresses = 0;
 
   private constructor(parts: ModuleParts, clock: FakeClock, watched: WatchedDatabase) {
     super(parts);
     this.clock = clock;
     this.watched = watched;
+    this.mailKey = parts.platform.ownKey("mail");
   }
 
   static async open(

@@ -10,6 +10,7 @@ import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { insertLogins } from "../../src/login-counts/login-event-store.ts";
 import { dayOf } from "../../src/login-counts/login-window.ts";
+import { MailSeal } from "../../src/mail/mail-payload.ts";
 import { insertMembership, listOrganizationsOf } from "../../src/memberships/membership-store.ts";
 import { insertSession } from "../../src/sessions/session-store.ts";
 import type { User } from "../../src/users/user.ts";
@@ -17,6 +18,9 @@ import { AccountHarness } from "../accounts/account-harness.ts";
 
 const { requestAccountDeletion, confirmAccountDeletion } = PrivacyService.method;
 const { getOperation } = OperationService.method;
+
+/** Where the id of an erased person is found for some time: see decision 45. */
+const LISTED_PLACES = ["operations.requester_id", "outbox_messages.data"];
 
 describe.each(ENGINES)("deletion of an account on %s", (engine) => {
   let identity: AccountHarness;
@@ -44,6 +48,24 @@ describe.each(ENGINES)("deletion of an account on %s", (engine) => {
   async function linkOf(user: User): Promise<string> {
     await identity.call(requestAccountDeletion, {}, identity.as(user));
     return identity.mails.nextToken(user.email);
+  }
+
+  /** A mail whose next attempt is not due. */
+  async function addWaitingMail({ email }: User): Promise<void> {
+    const nowMs = identity.clock.nowMs();
+    await identity.database.transaction((trx) =>
+      trx("mail_jobs").insert({
+        id: uuidToBytes(randomIds.next(nowMs)),
+        kind: Buffer.from("new_device"),
+        state: 0,
+        due_time_ms: nowMs + 86_400_000,
+        attempts: 1,
+        create_time_ms: nowMs,
+        useful_until_ms: nowMs + 2 * 86_400_000,
+        payload: Buffer.from("sealed"),
+        recipient_key: new MailSeal(identity.mailKey).recipientKeyOf(email),
+      }),
+    );
   }
 
   test("after it no table has a byte of the person, and the organization stays", async () => {
@@ -81,7 +103,19 @@ describe.each(ENGINES)("deletion of an account on %s", (engine) => {
     await identity.call(
       AccountService.method.changeEmail,
       { email: "zelda.new@example.com" },
-      identity.as(user),
+      { ...identity.as(user), idempotencyKey: "change" },
+    );
+    await addWaitingMail(user);
+    const partner = { partner_id: uuidToBytes(randomIds.next(0)), external_id: Buffer.from("crm-7") };
+    await identity.database.transaction((trx) =>
+      trx("provisionings").insert({
+        ...partner,
+        content_digest: Buffer.alloc(32),
+        organization_id: uuidToBytes(acme),
+        owner_id: uuidToBytes(user.id),
+        is_invited: 0,
+        create_time_ms: nowMs,
+      }),
     );
     const personal = ["zelda.quux", "zelda.new", "Zelda", "zelda", "quux", "198.51.100.77"];
     for (const text of ["zelda.quux", "Zelda", "198.51.100.77"]) {
@@ -102,6 +136,18 @@ describe.each(ENGINES)("deletion of an account on %s", (engine) => {
     const result = JSON.parse(done.result ?? "{}");
     expect(result.locations).toContainEqual({ location: "identity.sessions", count: 1 });
     expect(result.locations).toContainEqual({ location: "identity.login_events", count: 2 });
+    expect(result.locations).toContainEqual({ location: "identity.mail_jobs", count: 1 });
+    expect(result.locations).toContainEqual({ location: "identity.idempotency_keys", count: 1 });
+    const [receipt] = await identity.database.reader("account_erasures");
+    expect(JSON.parse(String(receipt.counts))).toMatchObject({ "identity.sessions": 1 });
+    const [provisioned] = await identity.database.reader("provisionings").where(partner);
+    expect(provisioned).toMatchObject({ owner_id: null, is_invited: 0 });
+    const places = [
+      ...(await findInTables(identity.database, user.id)),
+      ...(await findInTables(identity.database, uuidToBytes(user.id))),
+    ];
+    // The requester of the operation, and the messages about the end of the membership, which the outbox drops.
+    expect(places.filter((place) => !LISTED_PLACES.includes(place))).toEqual([]);
     const kept = await identity.database.reader("login_events").where("organization_id", uuidToBytes(acme));
     expect(kept.map((row) => row.user_id)).toEqual([Buffer.from(uuidToBytes(owner.id))]);
     for (const text of personal) expect(await findInTables(identity.database, text), text).toEqual([]);
@@ -129,6 +175,37 @@ describe.each(ENGINES)("deletion of an account on %s", (engine) => {
     await expectReason(identity.call(confirmAccountDeletion, { token: second }), "LAST_OWNER");
     expect(await identity.findUser(other.email)).toBeDefined();
   });
+
+  test("a crash before any statement of the confirmation changes nothing, and the next call succeeds", async () => {
+    const owner = await identity.newUser(undefined, { organizationName: "Hooli" });
+    const user = await identity.newUser();
+    await join(user, await organizationOf(owner), "member");
+    const token = await linkOf(user);
+    const confirm = () => identity.call(confirmAccountDeletion, { token });
+    let crashes = 0;
+    for (let isDone = false; !isDone; ) {
+      const { outcome, isDead } = await identity.watched.during(confirm, crashes);
+      isDone = !isDead;
+      expect(outcome.status).toBe(isDead ? "rejected" : "fulfilled");
+      if (isDead) expect(await identity.findUser(user.email)).toBeDefined();
+      crashes += 1;
+    }
+    expect(crashes).toBeGreaterThan(20);
+    expect((await identity.mails.next(user.email)).subject).toBe("Your account was deleted");
+    const mails = identity.mails.all.filter(({ to }) => to === user.email);
+    expect(mails.filter(({ subject }) => subject === "Your account was deleted")).toHaveLength(1);
+    const operations = await identity.database
+      .reader("operations")
+      .where({ kind: Buffer.from("account_erasure"), requester_id: Buffer.from(user.id) });
+    expect(operations).toHaveLength(1);
+    const messages = await identity.database.reader("outbox_messages").select("type", "data");
+    const deleted = messages.filter(
+      ({ type, data }) =>
+        String(type) === "muster.identity.user.deleted.v1" &&
+        data.includes(Buffer.from(uuidToBytes(user.id))),
+    );
+    expect(deleted).toHaveLength(1);
+  }, 60_000);
 
   test("of two owners who confirm at once, one stays", async () => {
     const user = await identity.newUser(undefined, { organizationName: "Initech" });
