@@ -98,6 +98,17 @@ export async function saveDeletionRequest(trx: Transaction, request: DeletionReq
     });
 }
 
+/** Saves what an erasure that was given up has erased. */
+export async function saveDeletionCounts(
+  trx: Transaction,
+  id: string,
+  counts: DeletionCounts,
+): Promise<void> {
+  await trx(TABLE)
+    .where("id", uuidToBytes(id))
+    .update({ counts: Buffer.from(JSON.stringify(counts)) });
+}
+
 /** Completes the receipt. */
 export async function completeDeletionRequest(
   trx: Transaction,

@@ -12,6 +12,7 @@ import { type Write, writeTransaction } from "@muster/outbox";
 import type { CallContext, UnaryHandler } from "@muster/rpc";
 import { findResponsibleUser } from "../api-keys/responsible-user.ts";
 import {
+  type DeletionCounts,
   type DeletionRequest,
   ERASURE_PERMISSION,
   USER_ERASURE_KIND,
@@ -38,7 +39,7 @@ export function approveDeletionRequest(
       if (request.state === "rejected") throw new AppError("DELETION_REQUEST_DECIDED");
       const operation =
         request.state === "approved"
-          ? await operationOf(deps, trx, request)
+          ? await continuedOperation(deps, trx, write, { context, request })
           : newOperationToProto(await approve(deps, trx, write, { context, actor, request, nowMs }));
       return create(ApproveDeletionRequestResponseSchema, { operation });
     });
@@ -56,16 +57,39 @@ async function requireOther(
   if (isSame || (userId !== undefined && userId === requesterUserId)) throw new AppError("SELF_APPROVAL");
 }
 
-/** Operations are deleted a month after their end; the request stays. */
-async function operationOf(deps: IdentityDeps, trx: Transaction, { id }: DeletionRequest) {
+/** The operation of an approved request. An erasure that was given up begins again, without the erased rows. */
+async function continuedOperation(
+  deps: IdentityDeps,
+  trx: Transaction,
+  write: Pick<Write, "afterCommit">,
+  { context: { principal }, request }: Pick<Approval, "context" | "request">,
+) {
+  const { id, organizationId, userId, counts = {}, createTimeMs, decideTimeMs = createTimeMs } = request;
   const operation = await deps.operations.find(trx, id);
-  if (operation !== undefined) return operationToProto(operation);
-  return create(OperationSchema, {
-    id,
-    kind: USER_ERASURE_KIND,
-    state: OperationState.SUCCEEDED,
-    progress: 100,
-  });
+  const isOver = request.completeTimeMs !== undefined;
+  if (operation !== undefined && (isOver || operation.state !== "failed")) return operationToProto(operation);
+  // Operations are deleted a month after their end; the request stays.
+  if (isOver) return create(OperationSchema, { ...SUCCEEDED, id });
+  const requester = { kind: principal.kind, id: principal.id };
+  const restarted = erasureOf({ id, organizationId, userId, requester, counts, createTimeMs: decideTimeMs });
+  await deps.operations.restart(trx, restarted);
+  write.afterCommit(() => deps.wakeOperations());
+  return newOperationToProto(restarted);
+}
+
+const SUCCEEDED = { kind: USER_ERASURE_KIND, state: OperationState.SUCCEEDED, progress: 100 } as const;
+
+/** The work of an approved request. Sessions from after the create time are not erased. */
+function erasureOf({
+  userId,
+  counts,
+  ...operation
+}: Pick<DeletionRequest, "id" | "organizationId" | "userId" | "requester"> & {
+  readonly counts: DeletionCounts;
+  readonly createTimeMs: number;
+}): NewOperation {
+  const input = { user_id: userId, counts };
+  return { ...operation, kind: USER_ERASURE_KIND, permission: ERASURE_PERMISSION, input };
 }
 
 interface Approval {
@@ -87,15 +111,14 @@ async function approve(
   if (role !== undefined) requireRank(mayGrantOrTake(actor.role, role));
   const decision = { state: "approved", deciderId: principal.id, decideTimeMs: nowMs } as const;
   await saveDeletionRequest(trx, { ...request, ...decision });
-  const operation: NewOperation = {
+  const operation = erasureOf({
     id,
-    kind: USER_ERASURE_KIND,
     organizationId,
+    userId,
     requester: { kind: principal.kind, id: principal.id },
-    permission: ERASURE_PERMISSION,
-    input: { user_id: userId, counts: { "identity.memberships": role === undefined ? 0 : 1 } },
+    counts: { "identity.memberships": role === undefined ? 0 : 1 },
     createTimeMs: nowMs,
-  };
+  });
   await deps.operations.insert(trx, operation);
   await mailPerson(deps, trx, write, request, { kind: "erasure_approved", nowMs });
   write.afterCommit(() => deps.wakeOperations());

@@ -3,7 +3,10 @@ import { type OrganizationId, shardOf, type UserId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { readPositions } from "@muster/outbox";
 import type { DeletionCounts } from "../deletion-request-storage/deletion-request.ts";
-import { completeDeletionRequest } from "../deletion-request-storage/deletion-request-store.ts";
+import {
+  completeDeletionRequest,
+  saveDeletionCounts,
+} from "../deletion-request-storage/deletion-request-store.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { eraseLogins } from "../login-counts/erase-logins.ts";
 import { hasAppliedLogins } from "../login-counts/login-progress.ts";
@@ -65,6 +68,11 @@ export function userErasureRunner(deps: IdentityDeps): OperationRunner {
       // SQLite keeps deleted values in its files until then.
       await deps.database.removeDeletedData();
       await complete(deps, run, progress);
+    },
+    // A further approval continues from these counts. The operation has the input from the begin of the attempt.
+    async discard(trx, { id }) {
+      const { counts = {} } = (await deps.operations.readInput(trx, id)) as Partial<Progress>;
+      await saveDeletionCounts(trx, id, counts);
     },
   };
 }

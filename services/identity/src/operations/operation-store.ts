@@ -89,6 +89,22 @@ export class OperationStore {
     });
   }
 
+  /** Begins a failed or deleted operation again. A lease from before the failure stays invalid. */
+  async restart(trx: Transaction, operation: NewOperation): Promise<void> {
+    const restarted = await trx(TABLE)
+      .where({ id: uuidToBytes(operation.id), state: STATES.indexOf("failed") })
+      .update({
+        state: STATES.indexOf("pending"),
+        progress: 0,
+        input: this.#seal(operation.id, operation.input),
+        failure: null,
+        failures: 0,
+        due_time_ms: operation.dueTimeMs ?? 0,
+        expire_time_ms: null,
+      });
+    if (restarted === 0) await this.insert(trx, operation);
+  }
+
   async find(queryable: Queryable, id: string): Promise<Operation | undefined> {
     const [row] = await queryable(TABLE).select<Row[]>(COLUMNS).where("id", uuidToBytes(id));
     if (row === undefined) return undefined;
@@ -99,6 +115,12 @@ export class OperationStore {
       result: row.result === null ? undefined : this.#open(id, row.result),
       failure: row.failure === null ? undefined : (row.failure.toString("utf8") as ReasonName),
     };
+  }
+
+  /** The input as the last step has saved it; empty once the operation has ended. */
+  async readInput(queryable: Queryable, id: string): Promise<OperationData> {
+    const [input] = await queryable(TABLE).where("id", uuidToBytes(id)).pluck<Buffer[]>("input");
+    return input === undefined || input.length === 0 ? {} : this.#open(id, input);
   }
 
   /** Takes the lease of an operation of these kinds that is due. */

@@ -47,7 +47,7 @@ const POLL_MS = 5_000;
 const LEASE_MS = 60_000;
 const RETRY = { minMs: 1_000, maxMs: 5 * 60_000 };
 const FAILURES_MAX = 20;
-/** An operation that ends its process fails at no count of failures. */
+/** An operation that ends its process fails at no count of failures. A restart permits as many leases again. */
 const LEASES_MAX = 1_000;
 const SWEEP_MS = 10 * 60_000;
 const SWEEP_ROWS = 500;
@@ -143,7 +143,7 @@ export class OperationWorker {
     const runner = operation && runners.get(operation.kind);
     if (operation === undefined || runner === undefined) return false;
     try {
-      if (operation.fencingToken > LEASES_MAX) throw new OperationFailed("INTERNAL");
+      if (operation.fencingToken % LEASES_MAX === 0) throw new OperationFailed("INTERNAL");
       await runner.run({
         operation,
         signal: this.#stopping.signal,
