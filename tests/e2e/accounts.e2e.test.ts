@@ -12,7 +12,9 @@ import {
 import { ConnectError } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { AccountService } from "@muster/contracts/muster/identity/v1/account_service_pb";
+import { InvitationService } from "@muster/contracts/muster/identity/v1/invitation_service_pb";
 import { SessionService } from "@muster/contracts/muster/identity/v1/session_service_pb";
+import { Role } from "@muster/contracts/muster/identity/v1/user_pb";
 import { type GrpcCaller, grpcCaller } from "@muster/rpc";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Installation, startInstallation } from "../harness/installation.ts";
@@ -21,6 +23,7 @@ import { RestClient } from "../harness/rest.ts";
 
 const account = AccountService.method;
 const { login } = SessionService.method;
+const { createInvitation, listInvitations, deleteInvitation, acceptInvitation } = InvitationService.method;
 const PASSWORD = "correct horse battery staple";
 const NEW_PASSWORD = "four other words of it";
 
@@ -38,6 +41,10 @@ const ROUTES = new Map<DescMethodUnary, readonly [string, string, number, string
   [account.undoEmailChange, ["POST", "/v1/me/email:undo", 200]],
   [account.listActivities, ["GET", "/v1/me/activity", 200]],
   [login, ["POST", "/v1/login", 200, "tokens"]],
+  [createInvitation, ["POST", "/v1/invitations", 201, "invitation"]],
+  [listInvitations, ["GET", "/v1/invitations", 200]],
+  [deleteInvitation, ["DELETE", "/v1/invitations/{invitation_id}", 204]],
+  [acceptInvitation, ["POST", "/v1/invitations:accept", 200, "organization"]],
 ]);
 
 type Call = <M extends DescMethodUnary>(
@@ -67,13 +74,15 @@ describe.each(["REST", "Connect", "gRPC"] as const)("accounts over %s", (mount) 
     const rest = new RestClient(installation);
     return async (method, request, accessToken) => {
       const [verb, path, status, field] = ROUTES.get(method) ?? ["", "", 0];
-      const body = toJson(method.input, create(method.input, request), { useProtoFieldName: true });
+      const json = toJson(method.input, create(method.input, request), { useProtoFieldName: true });
+      const fields = json as Record<string, string>;
+      const url = path.replace(/\{(\w+)\}/, (_, name: string) => fields[name] ?? "");
       const authorization = `Bearer ${accessToken ?? "an expired token"}`;
-      const response = await rest.request(verb, path, verb === "GET" ? undefined : body, { authorization });
+      const response = await rest.request(verb, url, verb === "POST" ? json : undefined, { authorization });
       if (response.status >= 400) throw new Error(response.body.reason);
       expect([path, response.status]).toEqual([path, status]);
-      const json: JsonValue = JSON.parse(response.text || "{}", protoEnum);
-      const whole: JsonObject = field === undefined ? (json as JsonObject) : { [field]: json };
+      const body: JsonValue = JSON.parse(response.text || "{}", protoEnum);
+      const whole: JsonObject = field === undefined ? (body as JsonObject) : { [field]: body };
       return fromJson(method.output, whole) as never;
     };
   }
@@ -146,6 +155,38 @@ describe.each(["REST", "Connect", "gRPC"] as const)("accounts over %s", (mount) 
       "email_verified",
     ]);
     await expect(call(account.verifyEmail, { token: "none" })).rejects.toThrow("TOKEN_INVALID");
+  });
+
+  async function signedUp(email: string, organizationName?: string): Promise<string> {
+    await call(account.register, { email, password: PASSWORD, name: "Ada", organizationName });
+    await call(account.verifyEmail, { token: await mails.nextToken(email) });
+    return accessToken(email, PASSWORD);
+  }
+
+  test("an invitation is made, listed, accepted or deleted", { timeout: 120_000 }, async () => {
+    const [guest, other] = ["guest@example.com", "other@example.com"];
+    const owner = await signedUp("owner@example.com", "Globex");
+    const invited = await signedUp(guest);
+    for (const email of [guest, other]) {
+      const { invitation } = await call(createInvitation, { email, role: Role.MEMBER }, owner);
+      expect(invitation).toMatchObject({ email, role: Role.MEMBER });
+    }
+    const again = call(createInvitation, { email: guest, role: Role.MEMBER }, owner);
+    await expect(again).rejects.toThrow("ALREADY_INVITED");
+    const { invitations } = await call(listInvitations, {}, owner);
+    expect(invitations.map(({ email }) => email)).toEqual([guest, other]);
+    const [own, foreign] = [await mails.nextToken(guest), await mails.nextToken(other)];
+    const mismatch = call(acceptInvitation, { token: foreign }, invited);
+    await expect(mismatch).rejects.toThrow("INVITATION_ADDRESS_MISMATCH");
+    const { organization } = await call(acceptInvitation, { token: own }, invited);
+    expect(organization).toMatchObject({ name: "Globex", role: Role.MEMBER });
+    const request = { invitationId: invitations[1]?.id ?? "" };
+    // A user without an organization, and then the owner twice.
+    await expect(call(deleteInvitation, request, invited)).rejects.toThrow("ORGANIZATION_REQUIRED");
+    await call(deleteInvitation, request, owner);
+    await expect(call(deleteInvitation, request, owner)).rejects.toThrow("INVITATION_NOT_FOUND");
+    expect((await call(listInvitations, {}, owner)).invitations).toEqual([]);
+    await expect(call(acceptInvitation, { token: foreign }, invited)).rejects.toThrow("TOKEN_INVALID");
   });
 });
 
