@@ -1,6 +1,7 @@
 // Tests access tokens over REST in both modes: every service accepts a good token and refuses all others.
-import { createHmac, generateKeyPairSync } from "node:crypto";
+import { createHash, createHmac, generateKeyPairSync } from "node:crypto";
 import { join } from "node:path";
+import type { Role } from "@muster/authz";
 import { type OrganizationId, randomIds, systemClock, type UserId } from "@muster/core";
 import { type Database, openMysql, openSqlite } from "@muster/db";
 import { waitFor } from "@muster/testkit";
@@ -14,25 +15,31 @@ import { runMuster } from "../harness/process.ts";
 import { RestClient } from "../harness/rest.ts";
 
 const EMAIL = "ada@example.test";
+const ADMIN_EMAIL = "grace@example.test";
 const PASSWORD = "a quiet lake at noon";
 /** A second is the aim; the rest is for a busy machine. */
 const WITHDRAWAL_MS_MAX = 5_000;
+/** More than one transaction ends. */
+const KEYS = 105;
 /** A read of each service. */
 const PATHS = ["/v1/api-keys", "/v1/profiles", "/v1/segments"];
+const SCOPES = ["api_keys.read", "profiles.read", "segments.read"];
 
 describe.each(["embedded", "production"] as const)("access tokens in %s mode", (mode) => {
   let installation: Installation;
+  let adminId: UserId;
 
   beforeAll(async () => {
     installation = await startInstallation(mode);
-    await storeOwner(installation);
+    await storeUser(installation, { email: EMAIL, role: "owner" });
+    adminId = await storeUser(installation, { email: ADMIN_EMAIL, role: "admin" });
   }, 120_000);
   afterAll(() => installation?.stop());
 
   const by = (credential: string) => new RestClient({ url: installation.url, apiKey: credential });
 
-  async function login(): Promise<{ access_token: string; refresh_token: string }> {
-    const { status, body, text } = await by("none").post("/v1/login", { email: EMAIL, password: PASSWORD });
+  async function login(email = EMAIL): Promise<{ access_token: string; refresh_token: string }> {
+    const { status, body, text } = await by("none").post("/v1/login", { email, password: PASSWORD });
     expect(status, text).toBe(200);
     return body;
   }
@@ -115,17 +122,122 @@ describe.each(["embedded", "production"] as const)("access tokens in %s mode", (
     await waitFor(async () => (await outcomes(token)).join() === "401 SESSION_ENDED");
   });
 
-  // The last test, because it ends processes.
+  test("a key with `grant_up_to` invites up to that role, until an owner takes the rank away", async () => {
+    const owner = by((await login()).access_token);
+    const scopes = ["users.invite", "users.read", "api_keys.write"];
+    const request = { name: "Inviter", scopes, grant_up_to: "admin" };
+    const refused = await by((await login(ADMIN_EMAIL)).access_token).post("/v1/api-keys", request);
+    expect([refused.status, refused.body.reason]).toEqual([403, "PERMISSION_DENIED"]);
+    const made = await owner.post("/v1/api-keys", request);
+    expect([made.status, made.body.api_key?.grant_up_to]).toEqual([201, "admin"]);
+    const key = by(made.body.secret);
+    let invited = 0;
+    const invite = async (role: string): Promise<number> => {
+      invited += 1;
+      const email = `invited.${invited}@example.test`;
+      return (await key.post("/v1/users", { email, name: "Invited", role })).status;
+    };
+    expect([await invite("admin"), await invite("member"), await invite("owner")]).toEqual([201, 201, 403]);
+    const path = `/v1/api-keys/${made.body.api_key.id}`;
+    expect((await key.request("PATCH", path, { grant_up_to: "admin" })).status).toBe(403);
+    const changed = await owner.request("PATCH", path, { grant_up_to: null });
+    expect([changed.status, changed.body.grant_up_to]).toEqual([200, null]);
+    await waitFor(async () => (await invite("admin")) === 403);
+    expect(await invite("member")).toBe(201);
+  });
+
+  test("an export is read by ranges after a transfer that broke off, by its requester alone", async () => {
+    const { access_token: token } = await login();
+    const owner = by(token);
+    const { id } = (await owner.get("/v1/me")).body;
+    const begun = await owner.post(`/v1/users/${id}/export`, {});
+    expect(begun.status, begun.text).toBe(202);
+    const operation = async () => (await owner.get(`/v1/operations/${begun.body.operation.id}`)).body;
+    await waitFor(async () => (await operation()).state === "succeeded");
+    const path = `/v1/exports/${(await operation()).result.token}`;
+    const get = async (headers: Record<string, string>, as = token) => {
+      const sent = { authorization: `Bearer ${as}`, ...headers };
+      const response = await fetch(installation.url + path, { headers: sent });
+      const body = Buffer.from(await response.arrayBuffer());
+      return { status: response.status, contentRange: response.headers.get("content-range"), body };
+    };
+    const head = await owner.request("HEAD", path);
+    const size = Number(head.headers.get("content-length"));
+    const etag = head.headers.get("etag") ?? "";
+    expect([head.status, head.headers.get("accept-ranges")]).toEqual([200, "bytes"]);
+    // Without a claim.
+    const beyond = await get({ range: `bytes=${size}-` });
+    expect([beyond.status, beyond.contentRange]).toEqual([416, `bytes */${size}`]);
+    const broken = new AbortController();
+    const whole = await fetch(installation.url + path, {
+      headers: { authorization: `Bearer ${token}` },
+      signal: broken.signal,
+    });
+    expect(whole.status).toBe(200);
+    broken.abort();
+
+    const resume = (range: string) => ({ range: `bytes=${range}`, "if-range": etag });
+    const refused = [
+      {},
+      { range: "bytes=10-" },
+      { ...resume("10-"), "if-range": '"stale"' },
+      // Several ranges are ignored, so this is a second whole download.
+      resume("0-1,5-6"),
+    ];
+    for (const headers of refused) expect((await get(headers)).status, JSON.stringify(headers)).toBe(410);
+    const { access_token: otherSession } = await login();
+    const parts = [
+      await get(resume("0-99")),
+      await get(resume(`100-${size - 11}`), otherSession),
+      await get(resume("-10")),
+    ];
+    expect(parts.map(({ status, contentRange }) => [status, contentRange])).toEqual([
+      [206, `bytes 0-99/${size}`],
+      [206, `bytes 100-${size - 11}/${size}`],
+      [206, `bytes ${size - 10}-${size - 1}/${size}`],
+    ]);
+    const digest = createHash("sha256").update(Buffer.concat(parts.map(({ body }) => body)));
+    expect(etag).toBe(`"${digest.digest("hex")}"`);
+    const { access_token: admin } = await login(ADMIN_EMAIL);
+    for (const other of [admin, installation.apiKey]) {
+      expect((await get(resume("0-99"), other)).status).toBe(404);
+    }
+  });
+
+  test("a removal with `revoke_api_keys` ends every key of the member in every service", async () => {
+    const admin = by((await login(ADMIN_EMAIL)).access_token);
+    const secrets: string[] = [];
+    for (let number = 0; number < KEYS; number += 1) {
+      const { status, body, text } = await admin.post("/v1/api-keys", {
+        name: `Key ${number}`,
+        scopes: SCOPES,
+      });
+      expect(status, text).toBe(201);
+      secrets.push(body.secret);
+    }
+    const owner = by((await login()).access_token);
+    const list = `/v1/api-keys?created_by=${adminId}`;
+    expect(await owner.all(list, "api_keys")).toHaveLength(KEYS);
+    const used = [secrets[0] ?? "", secrets.at(-1) ?? ""];
+    for (const secret of used) expect(await outcomes(secret)).toEqual(["200"]);
+    const removed = await owner.request("DELETE", `/v1/users/${adminId}?revoke_api_keys=true`);
+    expect(removed.status, removed.text).toBe(204);
+    expect((await owner.get(list)).body.api_keys).toEqual([]);
+    for (const secret of used) {
+      await waitFor(async () => (await outcomes(secret)).join() === "401 UNAUTHENTICATED");
+    }
+  });
+
+  // The last test, because processes end.
   test("processes that stop report the calls of API keys that they have counted", async () => {
     const { access_token: token } = await login();
-    const scopes = ["api_keys.read", "profiles.read", "segments.read"];
-    const made = await by(token).post("/v1/api-keys", { name: "Counted", scopes });
+    const made = await by(token).post("/v1/api-keys", { name: "Counted", scopes: SCOPES });
     expect(made.status, made.text).toBe(201);
     const key = by(made.body.secret);
     const path = `/v1/api-keys/${made.body.api_key.id}/usage?window=7d`;
     for (const one of [...PATHS, ...PATHS]) expect((await key.get(one)).status, one).toBe(200);
     expect((await key.post("/v1/segments", {})).status).toBe(403);
-    // Identity is last, because the others report to it.
+    // Identity is last, because events and segments report to identity.
     for (const name of ["events", "segments", "identity", "all"]) {
       await installation.processes.get(name)?.end("SIGTERM");
     }
@@ -142,8 +254,11 @@ function sum(a: number, b: number): number {
   return a + b;
 }
 
-/** Stores an owner of the installation's organization. */
-async function storeOwner(installation: Installation): Promise<void> {
+/** Stores a member of the installation's organization. */
+async function storeUser(
+  installation: Installation,
+  { email, role }: { readonly email: string; readonly role: Role },
+): Promise<UserId> {
   const { body } = await new RestClient(installation).get("/v1/organizations");
   const organizationId = body.organizations[0].id as OrganizationId;
   const passwordHash = await new Passwords({ clock: systemClock, slots: 1 }).hash(PASSWORD);
@@ -155,8 +270,8 @@ async function storeOwner(installation: Installation): Promise<void> {
     await insertUser(trx, {
       ...times,
       id: userId,
-      email: EMAIL,
-      emailKey: EMAIL,
+      email,
+      emailKey: email,
       isEmailVerified: true,
       name: "Ada",
       locale: undefined,
@@ -165,11 +280,12 @@ async function storeOwner(installation: Installation): Promise<void> {
       securityVersion: 1,
       lastOrganizationId: undefined,
     });
-    const membership = { organizationId, userId, name: "Ada", role: "owner", status: "active" } as const;
+    const membership = { organizationId, userId, name: "Ada", role, status: "active" } as const;
     const logins = { lastLoginTimeMs: undefined, loginCount: 0, version: 1 };
     await insertMembership(trx, { ...membership, ...logins, ...times });
   });
   await database.close();
+  return userId;
 }
 
 function openIdentity({ mode, variables }: Installation): Promise<Database> {

@@ -8,6 +8,7 @@ import { Mailbox } from "../../harness/mailbox.ts";
 import { RestClient } from "../../harness/rest.ts";
 import { JoinedUsers } from "./joined-users.ts";
 import type { Recipe } from "./recipe.ts";
+import { recipeOfApiKeys } from "./recipe-of-api-keys.ts";
 import { recipesOfKey } from "./recipes.ts";
 import { recipesOfUser } from "./recipes-of-user.ts";
 
@@ -48,7 +49,10 @@ describe.each<Mode>(["embedded", "production"])("lists in %s mode", (mode) => {
     ofKey = await recipesOfKey(key, users, run);
     const login = await users.newLogin();
     user = new RestClient({ url: installation.url, apiKey: await login() });
-    ofUser = recipesOfUser(user, login, run);
+    ofUser = {
+      ...recipesOfUser(user, login, run),
+      ListApiKeys: await recipeOfApiKeys(installation.url, user, run),
+    };
   }, START_MS);
   afterAll(async () => {
     await installation?.stop();
@@ -63,7 +67,7 @@ describe.each<Mode>(["embedded", "production"])("lists in %s mode", (mode) => {
   test.each(lists.map(({ name }) => name))("%s", { timeout: 60_000 }, async (name) => {
     const recipe = ofUser[name] ?? ofKey[name];
     if (recipe === undefined) throw new Error(`${name} has no recipe: add one to tests/e2e/lists/recipes.ts`);
-    const client = ofUser[name] === undefined ? key : user;
+    const client = recipe.client ?? (ofUser[name] === undefined ? key : user);
     const seeded: string[] = [];
     for (let index = 0; index < SEEDED; index += 1) seeded.push(await add(recipe));
     const rows = new Set(seeded);

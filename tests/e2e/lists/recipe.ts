@@ -1,7 +1,10 @@
 // Recipes declare how a test adds and removes rows of a list during a walk.
+import type { RestClient } from "../../harness/rest.ts";
 import type { Row } from "./joined-users.ts";
 
 export interface Recipe {
+  /** Reads the list; by default the client of all recipes of its kind. */
+  readonly client?: RestClient;
   /** The list's path, with or without a query. Each path is walked. */
   readonly paths: readonly string[];
   /** The unique key of a row. */

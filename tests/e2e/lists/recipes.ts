@@ -101,15 +101,6 @@ export async function recipesOfKey(
         return (await post("/v1/events", event)).id;
       },
     },
-    ListApiKeys: {
-      paths: ["/v1/api-keys"],
-      keyOf: idOf,
-      add: async (number) => {
-        const { api_key } = await post("/v1/api-keys", { name: `${run} ${number}`, scopes: ["events.read"] });
-        return api_key.id;
-      },
-      remove: removing("/v1/api-keys"),
-    },
     ListErasures: {
       paths: ["/v1/erasures"],
       keyOf: idOf,

@@ -10,9 +10,9 @@ import { apiKeyCreated } from "../api-keys/api-key-events.ts";
 import { apiKeyToProto } from "../api-keys/api-key-proto.ts";
 import { insertApiKey } from "../api-keys/api-key-store.ts";
 import { issueApiKey } from "../api-keys/issue-api-key.ts";
-import { findResponsibleUser } from "../api-keys/responsible-user.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { lockOrganization } from "../organizations/organization-store.ts";
+import { requireCurrentMaker } from "./current-maker.ts";
 import { requestedEnd, requestedRank, requireOwner } from "./requested-rank.ts";
 import { requireHeldScopes, requireKnownScopes } from "./requested-scopes.ts";
 
@@ -24,23 +24,15 @@ export function createApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
     requireHeldScopes(scopes, context);
     const expireTimeMs = requestedEnd(request.expireTime, "expire_time", deps.clock.nowMs());
     const grantUpTo = requestedRank(request.grantUpTo, "grant_up_to");
-    const createdBy = await findResponsibleUser(deps.database.reader, organizationId, context.principal);
-    const { apiKey, secret } = issueApiKey(deps, {
-      organizationId,
-      name,
-      scopes,
-      expireTimeMs,
-      grantUpTo,
-      createdBy,
-    });
-    const response = create(CreateApiKeyResponseSchema, { apiKey: apiKeyToProto(apiKey), secret });
+    const issued = issueApiKey(deps, { organizationId, name, scopes, expireTimeMs, grantUpTo });
     return writeTransaction(deps, context, async (trx, write) => {
-      // A removal of the maker that revokes the maker's keys holds the lock.
       await lockOrganization(trx, organizationId);
+      const apiKey = { ...issued.apiKey, createdBy: await requireCurrentMaker(trx, context) };
       if (grantUpTo !== undefined) await requireOwner(trx, context);
       await insertApiKey(trx, apiKey);
       write.publish(apiKeyCreated(apiKey));
-      return response;
+      const { secret } = issued;
+      return create(CreateApiKeyResponseSchema, { apiKey: apiKeyToProto(apiKey), secret });
     });
   };
 }

@@ -13,11 +13,11 @@ import { apiKeyRotated } from "../api-keys/api-key-events.ts";
 import { apiKeyToProto } from "../api-keys/api-key-proto.ts";
 import { endApiKey, insertApiKey, lockApiKey, removeEndedApiKeys } from "../api-keys/api-key-store.ts";
 import { issueApiKey } from "../api-keys/issue-api-key.ts";
-import { findResponsibleUser } from "../api-keys/responsible-user.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { lockOrganization } from "../organizations/organization-store.ts";
 import { announceRevocations } from "../revocation/announce-revocations.ts";
 import { countRevocations } from "../revocation/revocation-count-store.ts";
+import { requireCurrentMaker } from "./current-maker.ts";
 import { requireRankOf } from "./requested-rank.ts";
 import { requireHeldScopes } from "./requested-scopes.ts";
 
@@ -28,6 +28,7 @@ export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
     const nowMs = deps.clock.nowMs();
     return writeTransaction(deps, context, async (trx, write) => {
       await lockOrganization(trx, organizationId);
+      const maker = await requireCurrentMaker(trx, context);
       const old = await lockApiKey(trx, organizationId, id);
       if (old === undefined || !isValidAt(old, nowMs)) throw new AppError("API_KEY_NOT_FOUND");
       if (old.isRotated) throw new AppError("API_KEY_ROTATED");
@@ -35,7 +36,7 @@ export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
       requireHeldScopes(old.scopes, context);
       await requireRankOf(trx, context, old.grantUpTo);
       // Rotated by a key, the successor keeps the maker, who would otherwise approve an own deletion request.
-      const createdBy = (await findResponsibleUser(trx, organizationId, context.principal)) ?? old.createdBy;
+      const createdBy = maker ?? old.createdBy;
       const { apiKey, secret } = issueApiKey(deps, { ...old, createdBy });
       const endMs = Math.min(
         nowMs + request.overlapSeconds * 1_000,

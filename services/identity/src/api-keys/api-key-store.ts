@@ -184,16 +184,23 @@ export async function saveApiKeyUse(
     .update({ last_used_time_ms: nowMs });
 }
 
-/** Removes the keys that a user has made in the organization, and returns them. */
-export async function removeApiKeysOf(
+/** The first keys that a user has made in the organization, locked until the transaction ends. */
+export async function lockApiKeysOf(
   trx: Transaction,
   organizationId: OrganizationId,
   createdBy: UserId,
+  limit: number,
 ): Promise<ApiKey[]> {
-  const made = { organization_id: uuidToBytes(organizationId), created_by: uuidToBytes(createdBy) };
-  const keys = (await forUpdate(trx, trx("api_keys").select<Row[]>(COLUMNS).where(made))).map(fromRow);
-  await trx("api_keys").where(made).delete();
-  return keys;
+  const query = trx("api_keys")
+    .select<Row[]>(COLUMNS)
+    .where({ organization_id: uuidToBytes(organizationId), created_by: uuidToBytes(createdBy) })
+    .orderBy([{ column: "create_time_ms" }, { column: "id" }])
+    .limit(limit);
+  return (await forUpdate(trx, query)).map(fromRow);
+}
+
+export async function removeApiKeys(trx: Transaction, ids: readonly ApiKeyId[]): Promise<void> {
+  await trx("api_keys").whereIn("id", ids.map(uuidToBytes)).delete();
 }
 
 /** The keys stay, but name their maker no more. Without an organization: the keys of all organizations. */

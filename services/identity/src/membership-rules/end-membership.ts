@@ -42,8 +42,7 @@ export async function endMembership(
 ): Promise<Membership | undefined> {
   const membership = await lockMembership(trx, organizationId, userId);
   if (membership !== undefined) {
-    const isOwner = membership.role === "owner" && membership.status === "active";
-    if (isOwner && reason !== "closed") await requireRemainingOwner(trx, organizationId, userId);
+    if (reason !== "closed") await requireDispensable(trx, membership);
     if (membership.status === "invited") await deleteInvitedMember(trx, membership);
     else await deleteMembership(trx, membership);
     await voidInvitationsOf(trx, organizationId, userId);
@@ -57,6 +56,14 @@ export async function endMembership(
   if (reason === "erased") await forgetMaker(trx, userId, organizationId);
   await endSessionsOf(deps, trx, write, { userId, organizationId }, endedKeys);
   return membership;
+}
+
+/** LAST_OWNER for the last active owner. The caller has locked the organization. */
+export async function requireDispensable(
+  trx: Transaction,
+  { organizationId, userId, role, status }: Membership,
+): Promise<void> {
+  if (role === "owner" && status === "active") await requireRemainingOwner(trx, organizationId, userId);
 }
 
 async function publishEnd(

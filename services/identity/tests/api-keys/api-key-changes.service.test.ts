@@ -11,6 +11,12 @@ import type { OrganizationId, UserId } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
 import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  KEYS_AT_ONCE,
+  MoreKeys,
+  revokeKeysOf,
+  revokeSomeKeysOf,
+} from "../../src/api-key-calls/revoke-keys-of.ts";
 import { forgetMaker } from "../../src/api-keys/api-key-store.ts";
 import { IdentityUnderTest } from "../identity-under-test.ts";
 import { type SignedInUser, signInUser } from "../signed-in-user.ts";
@@ -215,5 +221,63 @@ describe.each(ENGINES)("changes of API keys on %s", (engine) => {
     await identity.database.transaction((trx) => forgetMaker(trx, first.userId as UserId));
     expect(await listed({ createdBy: first.userId })).toEqual([]);
     expect(await outcome(kept.secret)).toBe("works");
+  });
+
+  test("a transaction ends a bounded number of keys, the oldest first", async () => {
+    const ids: string[] = [];
+    for (let made = 0; made <= KEYS_AT_ONCE; made += 1) ids.push((await issue({}, asAdmin)).id);
+    // Keys of the same millisecond are in the order of their ids.
+    ids.sort();
+    const keys = { organizationId, createdBy: admin.userId as UserId };
+    const write = { publish: () => {} };
+    const { database } = identity;
+    const every = database.transaction((trx) => revokeKeysOf(trx, write, keys, 0));
+    await expect(every).rejects.toBeInstanceOf(MoreKeys);
+    expect(await listed({ createdBy: admin.userId, pageSize: 500 })).toHaveLength(KEYS_AT_ONCE + 1);
+    const first = await database.transaction((trx) => revokeSomeKeysOf(trx, write, keys, 0));
+    expect(first).toEqual(ids.slice(0, KEYS_AT_ONCE));
+    const last = await database.transaction((trx) => revokeKeysOf(trx, write, keys, 0));
+    expect(last).toEqual(ids.slice(KEYS_AT_ONCE));
+  });
+
+  test("a removal ends more keys than a transaction does, and none when it is refused", async () => {
+    const secrets: string[] = [];
+    for (let made = 0; made < 2 * KEYS_AT_ONCE + 1; made += 1) {
+      secrets.push((await issue({}, { key: owner.token })).secret);
+    }
+    const byAdmin = await issue({ scopes: ["users.delete", "api_keys.write"] }, asAdmin);
+    const remove = (as: { readonly key: string }) =>
+      identity.call(deleteUser, { userId: owner.userId, revokeApiKeys: true }, as);
+    await expectReason(remove(asOwner), "LAST_OWNER");
+    await expectReason(remove({ key: byAdmin.secret }), "PERMISSION_DENIED");
+    for (const secret of [secrets[0], secrets.at(-1)]) expect(await outcome(secret ?? "")).toBe("works");
+    const successor = await signIn("owner");
+    await identity.publishedSince();
+    await remove({ key: successor.token });
+    for (const secret of secrets) expect(await outcome(secret)).toBe("UNAUTHENTICATED");
+    expect(await outcome(byAdmin.secret)).not.toBe("UNAUTHENTICATED");
+    const types = (await identity.publishedSince()).map(({ type }) => type);
+    expect(types.filter((type) => type.includes("api_key.revoked"))).toHaveLength(secrets.length);
+    expect(types.filter((type) => type.includes("user.deleted"))).toHaveLength(1);
+  });
+
+  test("no key of a removed maker is alive, whoever was making keys at the time", async () => {
+    const maker = await signIn("admin");
+    const scopes = ["api_keys.read", "api_keys.write"];
+    const first = await issue({ scopes }, { key: maker.token });
+    const making = Array.from({ length: 10 }, (_, index) =>
+      issue({}, { key: index % 2 === 0 ? maker.token : first.secret }).catch((error: unknown) => {
+        expect((error as { reason: string }).reason).toMatch(/^(SESSION_ENDED|UNAUTHENTICATED)$/);
+      }),
+    );
+    await identity.call(deleteUser, { userId: maker.userId, revokeApiKeys: true }, asOwner);
+    const rotated = await identity
+      .call(rotateApiKey, { apiKeyId: first.id }, { key: first.secret })
+      .catch(() => undefined);
+    expect(rotated).toBeUndefined();
+    for (const made of await Promise.all(making)) {
+      if (made !== undefined) expect(await outcome(made.secret)).toBe("UNAUTHENTICATED");
+    }
+    expect(await listed({ createdBy: maker.userId })).toEqual([]);
   });
 });
