@@ -21,6 +21,9 @@ import { insertUser } from "../../src/users/user-store.ts";
 const { exportUser, downloadExport } = PrivacyService.method;
 const { getOperation } = OperationService.method;
 
+/** A loaded machine takes seconds for an export. */
+const WAIT = { timeoutMs: 30_000, what: "the export" };
+
 export interface Member {
   readonly userId: UserId;
   readonly as: CallAs;
@@ -128,7 +131,7 @@ export class PrivacyUnderTest extends ModuleUnderTest {
     const done = await waitFor(async () => {
       const { operation } = await this.call(getOperation, { operationId }, as);
       return operation?.state === OperationState.SUCCEEDED && operation;
-    });
+    }, WAIT);
     return (JSON.parse(done.result ?? "{}") as { token: string }).token;
   }
 
