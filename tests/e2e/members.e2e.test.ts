@@ -1,8 +1,10 @@
-// Tests members over REST: entity tags, versions, the last owner, and literal paths beside ids.
+// Tests members over REST: entity tags, versions, the last owner, literal paths beside ids, and exports.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Installation, startInstallation } from "../harness/installation.ts";
+import { Mailbox } from "../harness/mailbox.ts";
 import { RestClient } from "../harness/rest.ts";
 
 let installation: Installation;
@@ -76,6 +78,37 @@ test("a literal path wins over an id for every verb", async () => {
     expect([refused.status, refused.body.reason]).toEqual([405, "METHOD_NOT_ALLOWED"]);
   }
   expect((await owner.request("GET", "/v1/users/me")).status).toBe(405);
+});
+
+test("nothing that a mail scanner can open claims an export, and the requester downloads it once", async () => {
+  const accepted = await owner.post(`${path}/export`, {});
+  expect(accepted.status, accepted.text).toBe(202);
+  const { result } = await waitFor(
+    async () => {
+      const { body } = await owner.get(`/v1/operations/${accepted.body.operation.id}`);
+      return body.state === "succeeded" ? body : undefined;
+    },
+    { what: "the export", timeoutMs: 30_000 },
+  );
+  const mailbox = Mailbox.of(installation);
+  const mail = await waitFor(
+    async () => {
+      const next = await mailbox.next("owner@demo.test");
+      return /export/.test(next.subject) ? next : undefined;
+    },
+    { what: "the mail about the export", timeoutMs: 30_000 },
+  );
+  expect(`${mail.text}${mail.html}`).not.toMatch(/https?:/);
+  expect(`${mail.text}${mail.html}`).not.toContain(result.token);
+  const download = `/v1/exports/${result.token}`;
+  const scanner = new RestClient({ url: installation.url, apiKey: undefined });
+  for (const method of ["HEAD", "GET"]) expect((await scanner.request(method, download)).status).toBe(401);
+  expect((await key.request("GET", download)).status).toBe(404);
+  const head = await owner.request("HEAD", download);
+  expect([head.status, head.headers.get("content-length")]).toEqual([200, String(result.size)]);
+  expect((await owner.get(download)).status).toBe(200);
+  const again = await owner.get(download);
+  expect([again.status, again.body.reason]).toEqual([410, "EXPORT_CLAIMED"]);
 });
 
 test("ended sessions are 401 at once", async () => {

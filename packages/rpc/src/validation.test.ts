@@ -8,6 +8,7 @@ import {
 import { CreateProfileRequestSchema } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { EventInputSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
 import { CreateApiKeyRequestSchema } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import { CreateInvitationRequestSchema } from "@muster/contracts/muster/identity/v1/invitation_service_pb";
 import { expect, test } from "vitest";
 import { assertValid, validateMessage } from "./validation.ts";
 
@@ -34,6 +35,10 @@ test("an empty field is called empty", () => {
   expect(validateMessage(EventInputSchema, input)).toEqual([
     { field: "user_id", message: "must not be empty" },
     { field: "name", message: "must not be empty" },
+  ]);
+  const invitation = create(CreateInvitationRequestSchema, { email: "ada@example.test" });
+  expect(validateMessage(CreateInvitationRequestSchema, invitation)).toEqual([
+    { field: "role", message: "must not be empty" },
   ]);
 });
 

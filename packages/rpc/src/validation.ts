@@ -52,12 +52,12 @@ export function warmValidator(schema: DescMessage): void {
   validateMessage(schema, create(schema));
 }
 
-/** The library's words for a lower bound of one. */
-const AT_LEAST_ONE = /^must (be|contain) at least 1 (bytes|characters|item\(s\))$/;
+/** The library's words for a lower bound of one, and for an enum that must not be unspecified. */
+const ABSENT = /^must (be|contain) at least 1 (bytes|characters|item\(s\))$|^must not be in list \[0\]$/;
 
 function fieldError(schema: DescMessage, violation: Violation): FieldError {
   const path = pathToString(violation.field);
-  const message = AT_LEAST_ONE.test(violation.message) ? "must not be empty" : violation.message;
+  const message = ABSENT.test(violation.message) ? "must not be empty" : violation.message;
   return { field: path === "" ? fieldOfRule(schema, violation.ruleId) : path, message };
 }
 
