@@ -7,7 +7,8 @@ export default defineConfig({
     globalSetup: ["packages/testkit/src/servers/global-setup.ts"],
     // One for each core. The default leaves a core out, and most files wait for servers half of their time.
     maxWorkers: "100%",
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    // Ends only what hangs. A machine that runs other work may take ten times as long as usual.
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
   },
 });

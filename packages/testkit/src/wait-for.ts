@@ -7,13 +7,15 @@ export interface WaitOptions {
 }
 
 const POLL_MS = 5;
+/** Ends only what hangs. A machine that runs other work may take ten times as long as usual. */
+const TIMEOUT_MS = 30_000;
 
 /** Resolves to the first result of `predicate` that is neither false nor undefined; rejects after `timeoutMs`. */
 export async function waitFor<T>(
   predicate: () => T | Promise<T>,
   options: WaitOptions = {},
 ): Promise<Exclude<T, false | undefined>> {
-  const timeoutMs = options.timeoutMs ?? 5000;
+  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   const deadlineMs = performance.now() + timeoutMs;
   for (;;) {
     const result = await predicate();

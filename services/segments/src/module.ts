@@ -44,7 +44,7 @@ export const segmentsModule: ModuleDefinition = {
   name: "segments",
   migrations: new URL("../migrations/", import.meta.url),
   async build(platform: Platform): Promise<Module> {
-    const { bus, clock, database, ids, log } = platform;
+    const { bus, clock, database, ids } = platform;
     const metrics = new SegmentsMetrics(platform.metrics);
     const feed = new EventsFeed(platform.caller("events"), clock);
     const outbox = new Outbox({ ...platform, service: "segments" });

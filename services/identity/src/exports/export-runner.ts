@@ -16,8 +16,6 @@ import { CHUNK_BYTES, EXPORT_BYTES_MAX, EXPORT_LIFETIME_MS, type NewExport } fro
 import { exportReady } from "./export-events.ts";
 import { deleteExport, lockExport, setExportReady } from "./export-store.ts";
 
-/** No call waits for the worker, so there is no response to save. */
-
 interface Built {
   readonly size: number;
   readonly digest: Buffer;

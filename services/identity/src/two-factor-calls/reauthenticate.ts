@@ -48,7 +48,7 @@ async function byPassword(
   requireBoundedPassword(password, "password");
   await checkPassword(deps, { user: known, password, client });
   const nowMs = await deps.database.nowMs();
-  return writeTransaction(deps, context, async (trx, write) => {
+  return writeTransaction(deps, context, async (trx) => {
     const user = await lockCaller(trx, caller);
     // Changed while the old one was compared.
     if (user.passwordHash !== known.passwordHash) throw new AppError("CREDENTIALS_INVALID");
