@@ -52,6 +52,7 @@ const WAIT_MS = 500;
 
 export function accountErasureRunner(deps: IdentityDeps): OperationRunner {
   return {
+    neverGivesUp: true,
     async run(run) {
       let progress = await begin(deps, run);
       if (!(await hasAppliedLogins(deps.database.reader, progress.login_positions))) {

@@ -25,6 +25,8 @@ export interface OperationRunner {
    * error is a failed attempt.
    */
   run(run: OperationRun): Promise<void>;
+  /** Repeats a failed attempt without end, for work that nobody can begin again. */
+  readonly neverGivesUp?: boolean;
   /** Removes, in the transaction of the failure, what an operation that is given up leaves behind. */
   discard?(trx: Transaction, operation: LeasedOperation): Promise<void>;
 }
@@ -178,7 +180,8 @@ export class OperationWorker {
     }
     const failures = operation.failures + 1;
     const { id: operation_id, kind } = operation;
-    if (error instanceof OperationFailed || failures >= FAILURES_MAX) {
+    const isLast = error instanceof OperationFailed || failures >= FAILURES_MAX;
+    if (isLast && runner.neverGivesUp !== true) {
       const reason: ReasonName = error instanceof OperationFailed ? error.reason : "INTERNAL";
       log.error({ err: error, operation_id, kind }, "an operation was given up");
       await this.#unlessLost(() =>

@@ -1,6 +1,6 @@
 // Tests operations: leases and fencing, resuming after a crash, retries, giving up, expiry, and who may read one.
 import { OperationService } from "@muster/contracts/muster/identity/v1/operation_service_pb";
-import { type OrganizationId, randomIds, type SessionId, type UserId } from "@muster/core";
+import { type OrganizationId, randomIds, type SessionId, type UserId, uuidToBytes } from "@muster/core";
 import { identityModule } from "@muster/service-identity";
 import { ENGINES, FakeClock, findInTables, waitFor } from "@muster/testkit";
 import { expectReason, type ModuleUnderTest, startModule, testLogger } from "@muster/testkit/module";
@@ -44,8 +44,8 @@ describe.each(ENGINES)("operations on %s", (engine) => {
     return operation;
   }
 
-  function worker(run: OperationRunner["run"], discard?: OperationRunner["discard"]): OperationWorker {
-    const runner = discard === undefined ? { run } : { run, discard };
+  function worker(run: OperationRunner["run"], more: Omit<OperationRunner, "run"> = {}): OperationWorker {
+    const runner = { run, ...more };
     const { database } = identity;
     const runners = new Map([[KIND, runner]]);
     return new OperationWorker({ database, clock, log: testLogger(), exclusive: false, operations, runners });
@@ -135,7 +135,7 @@ describe.each(ENGINES)("operations on %s", (engine) => {
         if (attempts === 1) throw new Error("the database does not respond");
         throw new OperationFailed("TOO_LARGE");
       },
-      async (_, operation) => void discarded.push(operation.id),
+      { discard: async (_, operation) => void discarded.push(operation.id) },
     );
     await running.start();
     await waitFor(
@@ -149,6 +149,30 @@ describe.each(ENGINES)("operations on %s", (engine) => {
     await running.stop();
     expect(discarded).toEqual([id]);
     expect(await read(id)).toMatchObject({ failure: "TOO_LARGE", result: undefined });
+  });
+
+  test("an operation that never gives up succeeds after any number of failures", async () => {
+    const { id } = await begin();
+    const rows = () => identity.database.reader("operations").where({ id: uuidToBytes(id), failures: 20 });
+    await identity.database.transaction((trx) =>
+      trx("operations").where("id", uuidToBytes(id)).update({ failures: 19 }),
+    );
+    let attempts = 0;
+    const running = worker(
+      async (run) => {
+        attempts += 1;
+        if (attempts === 1) throw new Error("the database does not respond");
+        await finish(run);
+      },
+      { neverGivesUp: true },
+    );
+    await running.start();
+    await waitFor(async () => (await rows()).length === 1);
+    clock.setNowMs(clock.nowMs() + 5 * 60_000);
+    running.wake();
+    await waitFor(async () => (await stateOf(id)) === "succeeded");
+    await running.stop();
+    expect(attempts).toBe(2);
   });
 
   test("a worker that stops passes the operation on at once", async () => {

@@ -1,5 +1,5 @@
-// Checks the plans of the statements of exports and deletion requests on MariaDB: every statement uses a key. The golden
-// file shows changed queries and indexes.
+// Checks the plans of the statements of exports, operations and deletion requests on MariaDB: every statement uses a key.
+// The golden file shows changed queries and indexes.
 import { randomBytes } from "node:crypto";
 import { type OrganizationId, randomIds, type UserId, uuidToBytes } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
@@ -20,20 +20,31 @@ import {
   deleteSomeSessionsOf,
   forgetLastOrganization,
 } from "../../src/deletion-requests/organization-rows-store.ts";
+import {
+  claimExport,
+  deleteExpiredExports,
+  findReadyExport,
+  listEndedExports,
+  lockExport,
+} from "../../src/exports/export-store.ts";
 import { findInvitationOf, listInvitationsBy } from "../../src/invitations/invitation-store.ts";
 import { listLoginsOf } from "../../src/login-counts/login-event-store.ts";
 import { listTotalsOf } from "../../src/login-counts/login-totals-store.ts";
 import { lockMembershipsOf } from "../../src/memberships/membership-store.ts";
+import { OperationStore } from "../../src/operations/operation-store.ts";
 import { listSessionsOfOrganization } from "../../src/sessions/session-store.ts";
 
 const MIGRATIONS = new URL("../../migrations/", import.meta.url);
-const TABLES = "deletion_requests, sessions, exports, api_keys, invitations, login_events, login_totals";
+const TABLES =
+  "deletion_requests, sessions, exports, operations, api_keys, invitations, login_events, login_totals";
 const ROWS = 2_000;
 const NOW = Date.UTC(2026, 0, 1);
 const organizationId = randomIds.next<OrganizationId>(NOW);
 const userIds = Array.from({ length: ROWS }, (_, index) => randomIds.next<UserId>(NOW + index));
 const userId = userIds[7] as UserId;
 const person = { organizationId, userId };
+const tokenHashOf = (id: UserId) => Buffer.concat([uuidToBytes(id), uuidToBytes(id)]);
+const store = new OperationStore(randomBytes(32));
 const inviter = { kind: "user", id: userId } as const;
 
 let stored: TestDatabase;
@@ -94,13 +105,31 @@ beforeAll(async () => {
       client: Buffer.alloc(0),
       client_address: Buffer.alloc(0),
     }));
-    const exports = userIds.map((id) => ({
-      id: uuidToBytes(randomIds.next(NOW)),
+    const exports = userIds.map((id, index) => ({
+      id: uuidToBytes(id),
       organization_id: uuidToBytes(organizationId),
       user_id: uuidToBytes(id),
       requester_kind: Buffer.from("user"),
       requester_id: Buffer.from(id),
       create_time_ms: NOW,
+      token_hash: index % 2 === 0 ? null : tokenHashOf(id),
+      data_end_time_ms: index % 2 === 0 ? null : NOW + index,
+      expire_time_ms: NOW + index,
+    }));
+    const operations = userIds.map((id, index) => ({
+      id: uuidToBytes(id),
+      kind: Buffer.from("export"),
+      requester_kind: Buffer.from("user"),
+      requester_id: Buffer.from(id),
+      // Most have ended.
+      state: index < 20 ? 0 : 2,
+      progress: 0,
+      input: Buffer.alloc(0),
+      fencing_token: 0,
+      failures: 0,
+      create_time_ms: NOW,
+      due_time_ms: index < 20 ? NOW + 1 + index : null,
+      expire_time_ms: NOW + 1 + index,
     }));
     const totals = userIds.map((id, index) => ({
       organization_id: uuidToBytes(organizationId),
@@ -113,6 +142,7 @@ beforeAll(async () => {
     await trx.batchInsert("deletion_requests", requests, 500);
     await trx.batchInsert("sessions", sessions, 500);
     await trx.batchInsert("exports", exports, 500);
+    await trx.batchInsert("operations", operations, 500);
     await trx.batchInsert("api_keys", keys, 500);
     await trx.batchInsert("invitations", invitations, 500);
     await trx.batchInsert("login_events", logins, 500);
@@ -136,6 +166,9 @@ const READS: Record<string, (db: Queryable) => Promise<unknown>> = {
   "received invitation": (db) => findInvitationOf(db, organizationId, userId),
   "sent invitations": (db) => listInvitationsBy(db, organizationId, inviter, undefined, 500),
   "sent invitations, next page": (db) => listInvitationsBy(db, organizationId, inviter, { id: userId }, 500),
+  "ready export": (db) => findReadyExport(db, tokenHashOf(userId), NOW),
+  "ended exports": (db) => listEndedExports(db, NOW, 500),
+  operation: (db) => store.find(db, userId),
   "exported keys": (db) => listApiKeyPage(db, { organizationId, createdBy: userId }, undefined, 500),
 };
 const CHANGES: Record<string, (trx: Transaction) => Promise<unknown>> = {
@@ -145,6 +178,11 @@ const CHANGES: Record<string, (trx: Transaction) => Promise<unknown>> = {
   memberships: (trx) => lockMembershipsOf(trx, userId),
   sessions: (trx) => deleteSomeSessionsOf(trx, person, NOW),
   exports: (trx) => deleteSomeExports(trx, person),
+  "locked export": (trx) => lockExport(trx, userId),
+  "claimed export": (trx) => claimExport(trx, userId, { nowMs: NOW, dataEndTimeMs: NOW }),
+  "expired exports": (trx) => deleteExpiredExports(trx, NOW, 500),
+  "due operation": (trx) => store.claim(trx, ["export", "erase_account"], { nowMs: NOW, untilMs: NOW }),
+  "expired operations": (trx) => store.deleteExpired(trx, NOW, 500),
   "last organization": (trx) => forgetLastOrganization(trx, person),
 };
 
