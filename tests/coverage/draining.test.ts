@@ -2,6 +2,7 @@
 // at once with UNAVAILABLE and RetryInfo, and bounded streams finish.
 import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import { permissionsOf, ServiceTokens } from "@muster/authz";
+import { ExportService } from "@muster/contracts/muster/events/v1/export_service_pb";
 import { Access, StreamEnd } from "@muster/contracts/muster/options/v1/options_pb";
 import { type OrganizationId, systemClock } from "@muster/core";
 import { AppError } from "@muster/errors";
@@ -21,6 +22,12 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { allServices, fullName, policyOf } from "./all-services.ts";
 import { validMarkedMessage } from "./marked-message.ts";
 
+/** Sends many parts, at the speed of its reader. */
+const LARGE = ExportService.method.exportProfile;
+const LARGE_PARTS = 100;
+/** All parts take longer than the keepalive of the caller, five seconds. */
+const PART_MS = 75;
+const PADDING = "x".repeat(64 * 1024);
 const GRACE_MS = 10_000;
 /** Long enough for a status to arrive that should not. */
 const A_WHILE_MS = 200;
@@ -31,7 +38,9 @@ const methods = services
   .filter((method) => method.methodKind !== "unary")
   .map((method) => [fullName(method), method] as const);
 const endless = methods.filter(([, method]) => policyOf(method).streamEnd === StreamEnd.ENDLESS);
-const bounded = methods.filter(([, method]) => policyOf(method).streamEnd === StreamEnd.BOUNDED);
+const bounded = methods.filter(
+  ([, method]) => policyOf(method).streamEnd === StreamEnd.BOUNDED && method !== LARGE,
+);
 const bidirectional = methods.filter(([, method]) => method.methodKind === "bidi_streaming");
 const tokenKey = Buffer.alloc(32, 1);
 const log = createLogger({ level: "silent" });
@@ -42,10 +51,14 @@ let gate: PromiseWithResolvers<void>;
 let server: GrpcServer;
 let caller: GrpcCaller;
 
-/** A message at the start, and one when the gate opens or the requests end. */
+/** A message at the start, and one when the gate opens or the requests end. An export is larger than all buffers. */
 function stub(service: DescService): ServiceImplementation {
   async function* stream(requests: unknown, context: CallContext) {
     yield {};
+    if (context.method === LARGE) {
+      for (let part = 1; part < LARGE_PARTS; part += 1) yield { records: [{ data: PADDING }] };
+      return;
+    }
     const { signal } = context;
     const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
     if (context.method.methodKind === "bidi_streaming") {
@@ -183,4 +196,21 @@ describe.each(bidirectional)("the stream of requests %s", (_, method) => {
     expectGoingAway(called.error);
     expect(called.messages).toBe(3);
   });
+});
+
+test("a slow reader receives the whole stream of a server that stops", async () => {
+  const options = {
+    headers: new Map([["authorization", "Bearer mk_any"]]),
+    signal: new AbortController().signal,
+  };
+  const { messages } = caller.stream(LARGE, requestsOf(LARGE, true), options);
+  let parts = 0;
+  let stopped: Promise<void> | undefined;
+  for await (const _ of messages) {
+    parts += 1;
+    stopped ??= server.stop(GRACE_MS);
+    await systemClock.sleep(PART_MS);
+  }
+  await stopped;
+  expect(parts).toBe(LARGE_PARTS);
 });

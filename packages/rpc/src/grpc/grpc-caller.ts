@@ -25,6 +25,7 @@ import {
   passBytes,
 } from "./grpc-codec.ts";
 import { fromGrpcError, fromGrpcStatus } from "./grpc-errors.ts";
+import "./leaving-connections.ts";
 import { writableAgain } from "./node-streams.ts";
 import { readAhead } from "./read-ahead.ts";
 import { mayRepeat, REPEAT_DELAY_MS } from "./repeat-call.ts";
